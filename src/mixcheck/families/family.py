@@ -296,10 +296,6 @@ class Family(ABC):
         size : (n,) array-like, optional
             Numbers of trials; binomial families only.
 
-        Returns
-        -------
-        Observed
-
         Raises
         ------
         FamilyError
@@ -464,20 +460,14 @@ class Family(ABC):
         raise FamilyError(f"The {self.name} family has no dispersion parameter.")
 
     def term_sizes(self, data: Observed) -> FloatArray:
-        """How large the terms of each row's log density are that take each other away, ``(n,)``.
-
-        As a rule the constant is the largest of them; their rounding is that of the sum.
-        """
+        """How large the terms of each row's log density are that take each other away, ``(n,)``."""
+        # As a rule the constant is the largest of them; their rounding is that of the sum.
         return data.constant
 
     def recession(self, data: Observed) -> tuple[IntArray, ...]:
         """Which way each predictor may go for ever without lowering a row's log density.
 
         All other predictors being held, whatever they are.
-
-        Parameters
-        ----------
-        data : Observed
 
         Returns
         -------
