@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mixcheck as mc
+from mixcheck.families.template import Template
 from mixcheck.fitting.estimation import searches
 from mixcheck.fitting.estimation.scalar_search import ScalarEnd, search_scalar
 from mixcheck.fitting.estimation.start import find_start, fit_without_random_effects
@@ -143,3 +144,16 @@ def test_a_variance_of_zero_is_left_to_the_general_search() -> None:
         fit, ends = fitted("y ~ 1 + (1 | g)", frame, family="poisson")
     assert ends == []
     assert fit.variance_components["sd"].iloc[0] == 0.0
+
+
+def test_a_family_without_fourth_derivatives() -> None:
+    """One that somebody wrote may have the canonical link and no more than three."""
+    plain = type("Counts", (mc.families.Poisson,), {"fourth": Template.fourth})
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": rng.integers(0, 20, 200), "x": rng.normal(size=200)})
+    effects = 0.5 * rng.normal(size=20)
+    data["y"] = rng.poisson(np.exp(0.3 * data["x"] + effects[data["g"]]))
+    known = mc.glmm("y ~ x + (1 | g)", data, family="poisson")
+    found = mc.glmm("y ~ x + (1 | g)", data, family=plain())
+    assert found.llf == pytest.approx(known.llf, abs=1e-8)
+    np.testing.assert_allclose(found.bse, known.bse, rtol=1e-4)

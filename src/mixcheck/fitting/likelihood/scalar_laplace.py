@@ -128,6 +128,8 @@ def scalar_rows(problem: Problem) -> ScalarRows | None:
         return None
     if not isinstance(family, Template) or family.links[0].name != family.canonical_link:
         return None
+    if type(family).fourth is Template.fourth:
+        return None
     if not problem.latent.forest or problem.penalty is not None or problem.remainder is not None:
         return None
     if problem.n * (problem.n_beta + 1) > _FEW or problem.has_large_counts:
