@@ -265,9 +265,6 @@ def probability_transform(
         where that is 1 to rounding.
     """
     below, mass, scores = np.empty((3, y.size))
-    if isinstance(distribution, MarginalDistribution):
-        _transform_block(distribution, y, below, mass, scores)
-        return below, mass, scores
     # In blocks of rows, whose temporaries stay in the processor's cache.
     for begin in range(0, y.size, BLOCK_ROWS):
         some = slice(begin, begin + BLOCK_ROWS)

@@ -34,8 +34,7 @@ def pearson_residuals(seen: DataView) -> FloatArray:
     """``(y - mean) / sqrt(variance)`` at the conditional modes of the random effects, (.., n)."""
     spread = np.maximum(seen.mode_variance, SMALLEST_VARIANCE)
     np.sqrt(spread, out=spread)
-    residuals: FloatArray = seen.response - seen.mode_mean
-    residuals /= spread
+    residuals: FloatArray = (seen.response - seen.mode_mean) / spread
     return residuals
 
 

@@ -10,6 +10,8 @@ Davison & Hinkley (1997), Bootstrap Methods and their Application, on one-step e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mixcheck.arrays import FloatArray
@@ -17,6 +19,7 @@ from mixcheck.errors import ConvergenceError
 from mixcheck.fitting.estimation.cut_deviance import iterated
 from mixcheck.fitting.estimation.optimum import Optimum
 from mixcheck.fitting.likelihood.approximation import Approximation, objective_of
+from mixcheck.fitting.likelihood.objective import Evaluation
 from mixcheck.fitting.likelihood.problem import Problem
 from mixcheck.fitting.likelihood.remainder import Remainder
 from mixcheck.fitting.likelihood.score_table import ScoreTable
@@ -72,38 +75,42 @@ def step_from(
     ConvergenceError
         If the likelihood is not finite at the previous estimates, or falls on the way.
     """
+    start, end = nearness(problem)
     if isinstance(table, StepTable):
-        return _step_by_table(problem, previous, scale, method, table)
+        at = table.at(problem)
+
+        def of_table(psi: FloatArray) -> Evaluation:
+            effects = at.modes(psi)
+            return objective_of(problem, method, sloped=False, effects=effects)(psi, None, end)
+
+        bound = at.deviance + end + CLOSE_DEVIANCE
+        return _fall(problem, previous, scale, at.gradient, bound, of_table)
     whole = Remainder(previous, 0.0, np.zeros(previous.size)) if remainder is None else remainder
     problem = problem if remainder is None else iterated(problem)
-    start, end = nearness(problem)
     effects = None if table is None else table.modes(problem)
     first = objective_of(problem, method, effects=effects)(previous, None, start).plus(whole)
     value = objective_of(problem, method, sloped=False)
-    step = -scale @ (scale.T @ first.gradient)
-    for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
-        found = value(within(problem, previous + 0.5**k * step), first, end).plus(whole)
-        if found.deviance <= first.deviance + end:
-            return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
-    raise ConvergenceError(_FALLS)
+
+    def of_rows(psi: FloatArray) -> Evaluation:
+        return value(psi, first, end).plus(whole)
+
+    return _fall(problem, previous, scale, first.gradient, first.deviance + end, of_rows)
 
 
-def _step_by_table(
+def _fall(
     problem: Problem,
     previous: FloatArray,
     scale: FloatArray,
-    method: Approximation,
-    table: StepTable,
+    gradient: FloatArray,
+    bound: float,
+    evaluate: Callable[[FloatArray], Evaluation],
 ) -> Optimum:
-    """The same with a first deviance, its gradient and predicted modes from a table."""
-    first, (_, end) = table.at(problem), nearness(problem)
-    step = -scale @ (scale.T @ first.gradient)
-    for k in range(MAX_HALVINGS if np.isfinite(first.deviance) else 0):
-        psi = within(problem, previous + 0.5**k * step)
-        value = objective_of(problem, method, sloped=False, effects=first.modes(psi))
-        found = value(psi, None, end)
-        if found.deviance <= first.deviance + end + CLOSE_DEVIANCE:
-            return Optimum(psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
+    """The first of ``psi - R R' g / 2^k`` where the deviance is within a bound."""
+    step = -scale @ (scale.T @ gradient)
+    for k in range(MAX_HALVINGS if np.isfinite(bound) else 0):
+        found = evaluate(within(problem, previous + 0.5**k * step))
+        if found.deviance <= bound:
+            return Optimum(found.psi, found, scale, np.nan, None, np.nan, k + 2, one_step=True)
     raise ConvergenceError(_FALLS)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from mixcheck.arrays import FloatArray
 from mixcheck.fitting.latent.roots import Root, change, scale
-from mixcheck.fitting.likelihood.mode import Mode, ascent
+from mixcheck.fitting.likelihood.mode import Mode, ascent, whitened
 from mixcheck.fitting.likelihood.problem import Problem
 
 __all__ = ["bend_mode", "bends"]
@@ -42,22 +42,23 @@ def bend_mode(
     None where the change is too large for that; see `mixcheck.fitting.likelihood.mode.predict_mode`
     for the first order.
     """
-    roots, point, latent = mode.roots, mode.point, problem.latent
+    roots, point = mode.roots, mode.point
     changes = list(map(change, problem.roots(psi[problem.n_beta :]), roots))
     second, third = point.derivatives.second[0, 0], point.derivatives.third[0, 0, 0]
     moved = problem.matrices[0].dot(psi[: problem.n_beta] - before[: problem.n_beta])
     moved += _rows(problem, changes, point.u)
-    rhs = _pull(roots, latent.scatter({0: second * moved}))
-    rhs = list(map(np.add, rhs, _pull(changes, point.scores)))
+    rhs = whitened(problem, roots, {0: second * moved})
+    pairs = zip(changes, point.scores, strict=True)
+    rhs = list(map(np.add, rhs, (scale(turn.T, part) for turn, part in pairs)))
     if mode.left:
         rhs = list(map(np.add, rhs, ascent(problem, roots, point)))
     first = mode.system.factorization.solve(rhs)
     moved += _rows(problem, roots, first)
-    turned = _pull(changes, latent.scatter({0: second * moved}))
+    turned = whitened(problem, changes, {0: second * moved})
     moved *= moved
     moved *= third
     moved += 2.0 * (second * _rows(problem, changes, first))
-    along = _pull(roots, latent.scatter({0: moved}))
+    along = whitened(problem, roots, {0: moved})
     rhs = [2.0 * a + b for a, b in zip(turned, along, strict=True)]
     bent = mode.system.factorization.solve(rhs)
     size, more = (max(float(np.abs(e).max()) for e in part) for part in (first, bent))
@@ -71,8 +72,3 @@ def _rows(problem: Problem, roots: Sequence[Root], u: Sequence[FloatArray]) -> F
     (rows,) = problem.latent.gather(list(map(scale, roots, u)), 1)
     assert rows is not None
     return rows
-
-
-def _pull(roots: Sequence[Root], sums: Sequence[FloatArray]) -> list[FloatArray]:
-    """``Lambda' s`` of sums over the rows of levels, (q, m) per factor."""
-    return [scale(root.T, part) for root, part in zip(roots, sums, strict=True)]

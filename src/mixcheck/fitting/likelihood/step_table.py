@@ -41,7 +41,7 @@ _POINTS, _BELOW = 8, 3
 # No predictor of a row moves by more from node to node; and the table is no longer than that.
 _STEP, _MOST_NODES = 0.2, 301
 # The table has at most so many numbers for each row.
-_MOST = 64
+_MOST = 24
 # It is used where it has the deviance of the fit and, in units of the Hessian, the gradient so
 # closely.
 CLOSE_DEVIANCE, _CLOSE_GRADIENT = 1e-3, 1e-4
